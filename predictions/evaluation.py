@@ -11,6 +11,7 @@ from features.labels import examples
 from features.windows import student_weeks
 from mlcore.config import TrainConfig
 from mlcore.protocol import fit_and_evaluate
+from mlcore.transfer import evaluate_holdout_school
 from predictions.models import EvaluationRun
 from predictions.training import district_rule, training_device
 from students.models import School

@@ -237,7 +237,7 @@ def with_facts(rows: QuerySet[Prediction], on: dt.date) -> QuerySet[Prediction]:
     return rows.annotate(incidents_since=count(incidents), work_since=count(work))
 
 
-def read_own(current: QuerySet[Prediction]) -> tuple[dict[int, int], Choices]:
+def read_own(current: QuerySet[Any]) -> tuple[dict[int, int], Choices]:
     """Return each prediction's place in the whole caseload, and the choices. One query."""
     rows = list(
         current.filter(enough_data=True)
@@ -248,7 +248,7 @@ def read_own(current: QuerySet[Prediction]) -> tuple[dict[int, int], Choices]:
     return {pk: place for place, (pk, *_) in enumerate(rows, start=1)}, make_choices(counted)
 
 
-def read_choices(current: QuerySet[Prediction]) -> Choices:
+def read_choices(current: QuerySet[Any]) -> Choices:
     """Return the choices of a list that may hold the whole district. One query."""
     rows = (
         current.filter(enough_data=True)

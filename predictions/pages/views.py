@@ -32,11 +32,16 @@ from students.models import AuditEvent, District, Student
 def caseload(request: HttpRequest) -> HttpResponse:
     query, district = request.GET, District.current()
     number = query.get("page", "1")
+
+    def asked(name: str, most: int) -> str:
+        # PostgreSQL keeps no NUL in text, not even to compare with.
+        return query.get(name, "").replace("\0", "").strip()[:most]
+
     filters = Filters(
-        search=query.get("q", "").strip()[:80],
-        level=query.get("level", "")[:10],
-        grade=query.get("grade", "")[:2],
-        school=query.get("school", "")[:40],
+        search=asked("q", 80),
+        level=asked("level", 10),
+        grade=asked("grade", 2),
+        school=asked("school", 40),
         open_only=query.get("open", "") == "1",
     )
     page = caseload_page(

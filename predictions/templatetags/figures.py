@@ -13,7 +13,7 @@ register = template.Library()
 
 
 @register.filter
-def percent(value: float | None) -> str:
+def percent(value: float | str | None) -> str:
     """Return 0.734 as 73%; a dash for nothing. What is not certain is never shown as 0% or 100%."""
     if value is None or value == "":
         return "–"

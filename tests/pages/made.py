@@ -136,7 +136,7 @@ def add_students(counselor: User | None, school: School, model: ModelVersion, co
     """Save scored students of one school, on the counselor's caseload if one is given."""
     made = []
     for n in range(count):
-        student = StudentFactory(first_name="Many", last_name=f"Pupil{n:04d}", district_id=f"M-{n}")
+        student: Student = StudentFactory(first_name="Many", last_name=f"Pupil{n:04d}", district_id=f"M-{n}")
         EnrollmentFactory(student=student, school=school, grade_level=str(9 + n % 4))
         if counselor is not None:
             CaseloadFactory(counselor=counselor, student=student)

@@ -6,6 +6,7 @@ import datetime as dt
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -61,7 +62,7 @@ def test_a_student_out_of_reach_is_as_if_absent(people: People, model: ModelVers
     assert not AuditEvent.objects.filter(object_id=str(people.noah.uuid)).exists()
 
 
-def test_nobody_gets_in_without_a_log_in(people: People, model: ModelVersion, client) -> None:
+def test_nobody_gets_in_without_a_log_in(people: People, model: ModelVersion, client: Client) -> None:
     for address in ("/", page_of(people.nia), "/model/"):
         assert client.get(address).url == f"/login/?next={address}"
     prediction = people.nia.predictions.get()
