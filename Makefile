@@ -9,9 +9,9 @@ TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 STAMP := $(VENV)/.installed-$(TORCH)
 ARGS ?=
 
-.PHONY: help setup demo run test lint clean
+.PHONY: help setup demo run test lint bench clean
 help:
-	@echo "make setup | demo [ARGS=--no-serve] | run | test | lint"
+	@echo "make setup | demo [ARGS=--no-serve] | run | test | lint | bench"
 
 setup: $(STAMP)
 
@@ -54,6 +54,9 @@ lint: setup
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/mypy .
+
+bench: setup
+	$(RUN) -m bench $(or $(ARGS),path)
 
 clean:
 	rm -rf var
