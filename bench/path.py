@@ -18,7 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
-from demo.path import demo_day
+from demo.school_year import demo_day
 from demo.synthetic import write_district
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -27,13 +27,6 @@ from students.models import District, School, Student
 SCORED_WEEKS = 10
 
 
-def demo_day(today: dt.date) -> dt.date:
-    """Return the day the demo stands at: today in term, else the 1st of May before."""
-    if today.month in (6, 7, 8) or (today.month == 9 and today.day < 25):
-        return dt.date(today.year, 5, 1)
-    return today
-
-
 def refuse_real_data() -> None:
     """Raise CommandError unless the database is empty or holds the synthetic district alone."""
     district = District.objects.filter(pk=1).first()

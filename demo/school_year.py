@@ -63,3 +63,10 @@ def school_year(first: int) -> SchoolYear:
         off |= {begin + dt.timedelta(days=n) for n in range((until - begin).days + 1)}
     every = (start + dt.timedelta(days=n) for n in range((end - start).days + 1))
     return SchoolYear(first, [day for day in every if day.weekday() < 5 and day not in off])
+
+
+def demo_day(today: dt.date) -> dt.date:
+    """Return the day the demo stands at: today in term, else the 1st of May before."""
+    if today.month in (6, 7, 8) or (today.month == 9 and today.day < 25):
+        return dt.date(today.year, 5, 1)
+    return today

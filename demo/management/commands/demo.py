@@ -14,7 +14,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from demo.accounts import ACCOUNTS, PASSWORD
-from demo.path import SCORED_WEEKS, build_district, demo_day, refuse_real_data
+from demo.path import SCORED_WEEKS, build_district, refuse_real_data
+from demo.school_year import demo_day
 from students.models import Student
 
 
